@@ -16,7 +16,7 @@ from PIL import Image
 from byhand.data import formats, load
 from byhand.data.dataset import COLORS_DROPPED, ON_FLOATS
 from byhand.data.formats import arrays as array_files
-from byhand.data.formats import csv, idx, images
+from byhand.data.formats import csv, idx, image_sets
 from byhand.errors import DataError, DataMissingError, MissingExtraError
 from helpers.data_files import arrays, csv_text, old_pickle, write_csv, write_idx, write_npz, write_pictures
 from helpers.needs import needs
@@ -477,7 +477,7 @@ def test_a_folder_of_images_is_read(tmp_path):
     (tmp_path / "0" / "notes.txt").write_text("not a picture")
     (tmp_path / ".hidden").mkdir()
     (tmp_path / "empty").mkdir()
-    train, test = images.read_folder(tmp_path)
+    train, test = image_sets.read_folder(tmp_path)
     assert test is None
     assert train.classes == tuple("0123456789")
     assert (train.images == X_TEST).all()

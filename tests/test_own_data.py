@@ -21,7 +21,7 @@ import byhand
 from byhand.cli.group import cli
 from byhand.data import Dataset
 from byhand.data.augment import Augmentation, augment
-from byhand.data.formats.images import Lenient, read_folder
+from byhand.data.formats.image_sets import Lenient, read_folder
 from byhand.errors import DataError, UsageError
 from byhand.export import export
 from byhand.model import shipped_model

@@ -21,7 +21,7 @@ from byhand.data import catalog, store
 from byhand.data.catalog import BUNDLED, CATALOG, Entry, Progress, Say
 from byhand.data.dataset import Dataset, TrainTest, common_classes
 from byhand.data.formats.detect import DataFiles, detect, detect_format
-from byhand.data.formats.images import read_frame
+from byhand.data.formats.image_sets import read_frame
 from byhand.data.store import CacheFolder
 from byhand.errors import DataError, DataMissingError, UsageError, short_repr
 from byhand.text import closest, did_you_mean, near_path

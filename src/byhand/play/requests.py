@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from byhand.data import TrainTest
 from byhand.data.formats.detect import ENDINGS, DataFiles, detect_format
-from byhand.data.formats.images import Lenient
+from byhand.data.formats.image_sets import Lenient
 from byhand.data.loading import read
 from byhand.errors import DataError, UsageError, printable
 from byhand.nn.arrays import Array

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from byhand.data.dataset import Dataset
-from byhand.data.formats import arrays, csv, idx, images, opened
+from byhand.data.formats import arrays, csv, idx, image_sets, images, opened
 from byhand.errors import DataError, DataMissingError
 
 #: Subfolders in which torchvision stores IDX files.
@@ -32,7 +32,7 @@ class DataFiles:
     path: Path
     files: dict[str, Path]
     color: bool = False
-    lenient: images.Lenient | None = None
+    lenient: image_sets.Lenient | None = None
 
     def read(self) -> tuple[Dataset, Dataset | None]:
         """Return the training set, and the test set or None."""
@@ -40,14 +40,14 @@ class DataFiles:
         if self.kind == "csv":
             return csv.read(self.files["train"]), csv.read(test) if test and csv.has_labels(test) else None
         if self.kind == "parquet":
-            return images.read_parquet(self.files["train"], test, color=self.color)
+            return image_sets.read_parquet(self.files["train"], test, color=self.color)
         if self.kind == "npy":
             return arrays.read_npy(self.files, color=self.color)
         if self.kind in ("idx", "pickled"):
             return idx.read_folder(self.path) if self.kind == "idx" else arrays.read_pickle(self.path)
         if self.kind == "npz":
             return arrays.read_npz(self.path, color=self.color)
-        reader = images.read_folder if self.kind == "pictures" else images.read_zip
+        reader = image_sets.read_folder if self.kind == "pictures" else image_sets.read_zip
         return reader(self.path, color=self.color, lenient=self.lenient)
 
     def readers(self) -> list[Callable[[], object]]:
@@ -61,9 +61,9 @@ class DataFiles:
             return [
                 partial(csv.read, file) for part, file in self.files.items() if part == "train" or csv.has_labels(file)
             ]
-        found = images.find(self.path) if self.kind == "pictures" else {}
+        found = image_sets.find(self.path) if self.kind == "pictures" else {}
         files = [file for classes in found.values() for inside in classes.values() for file in inside]
-        return [partial(images.read_image, file) for file in files]
+        return [partial(image_sets.read_image, file) for file in files]
 
 
 def detect(path: Path) -> DataFiles | None:
@@ -105,7 +105,7 @@ def _in_folder(path: Path) -> DataFiles | None:
     for nested in NESTED:
         if (path / nested).is_dir() and (found := idx.find(path / nested)):
             return DataFiles("idx", path / nested, found)
-    return DataFiles("pictures", path, {}) if images.find(path)["train"] else None
+    return DataFiles("pictures", path, {}) if image_sets.find(path)["train"] else None
 
 
 def _of_file(path: Path) -> DataFiles:
