@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from byhand.cli import check
+from byhand.cli import check, course, hints
 from byhand.cli.output import Console, show_json
 from byhand.cli.start import replace_unencodable
 from helpers.processes import python
@@ -102,6 +102,10 @@ def test_an_empty_path_is_rejected(run, words, named):
 def test_an_empty_value_that_is_not_a_path_is_accepted(run):
     """`--hidden ""` is a network without hidden layers."""
     assert run("train", "--data", "mnist-5k", "--hidden", "", "--epochs", 1, "--samples", 200, "-q")[0] == 0
+
+
+def test_the_commands_of_the_course_that_are_suggested_exist():
+    assert set(hints.COURSE) < set(course.command.commands)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,12 @@ TIMED = """() => {
     finished();
     window.times.push(performance.now() - began);
   };
+  const happened = byhand.happened.bind(byhand);
+  window.arrivals = [];
+  byhand.happened = (event) => {
+    window.arrivals.push(performance.now() / 1000);
+    happened(event);
+  };
 }"""
 
 
@@ -75,11 +81,9 @@ def soak(minutes: float) -> dict:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         inspector = page.context.new_cdp_session(page)
-        arrivals, troubles = [], []
+        troubles = []
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda message: troubles.append(message.text))
-        inspector.on("Network.eventSourceMessageReceived", lambda event: arrivals.append(event["timestamp"]))
-        inspector.send("Network.enable")
         page.goto(address)
         page.wait_for_selector("html[data-ready]")
         page.evaluate(TIMED)
@@ -96,11 +100,14 @@ def soak(minutes: float) -> dict:
             draw(page, digits[drawn % len(digits)])
             drawn += 1
             heaps.append(heap())
-            print(f"{passed:5.0f} s: heap {heaps[-1]:.1f} MB, {len(arrivals)} events", file=sys.stderr, flush=True)
+            count = page.evaluate("window.arrivals.length")
+            print(f"{passed:5.0f} s: heap {heaps[-1]:.1f} MB, {count} events", file=sys.stderr, flush=True)
             if before is None and passed >= WARM:
-                before, arrivals[:] = heaps[-1], []
+                before = heaps[-1]
+                page.evaluate("window.arrivals.length = 0")
             page.wait_for_timeout(1000 * BETWEEN)
-        times, after, steps = page.evaluate("window.times"), heap(), page.evaluate("byhand.state.step")
+        times, arrivals = page.evaluate("[window.times, window.arrivals]")
+        after, steps = heap(), page.evaluate("byhand.state.step")
         browser.close()
     seconds = arrivals[-1] - arrivals[0]
     busiest = max(sum(start <= at < start + 1 for at in arrivals[i : i + 40]) for i, start in enumerate(arrivals))

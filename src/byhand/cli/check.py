@@ -37,8 +37,8 @@ def command(path: Path, timeout: float, adapter: str | None, console: Console) -
     With a RUN or a model file, check the gradients of the trained network with finite differences.
 
     The functions are those of byhand.reference.l_layer or byhand.reference.two_layer. They run in a process of their
-    own with limits, and are compared with reference values. Exits with status 1 if a function is
-    wrong or cannot be run, or if the file has no function of the assignment.
+    own with limits, and are compared with reference values. Exits with status 1 if a function is wrong or cannot be
+    run, or if the file has no function of the assignment.
     """
     if path.is_dir() or path.suffix == ".safetensors":
         check_run(path, console)

@@ -22,6 +22,7 @@ import numpy as np
 
 from byhand.data.dataset import as_gray
 from byhand.data.formats.detect import endings_in
+from byhand.data.formats.image_sets import is_picture
 from byhand.data.formats.images import ENDINGS, SIGNATURES, resized
 from byhand.data.handwriting import SIZE, normalize, read_photo
 from byhand.data.handwriting.ink import Box
@@ -250,7 +251,7 @@ def read_all(
 
 def images_in(folder: Path) -> list[Path]:
     """Return the sorted paths of the images in a folder."""
-    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in ENDINGS)
+    return sorted(filter(is_picture, folder.iterdir()))
 
 
 def _pictures_at(path: Path) -> list[Path]:
