@@ -1,14 +1,21 @@
 """Check the pages without Sphinx: run their examples, find links that lead nowhere, and read the lessons.
 
-A page may contain three kinds of code. They run in their order, with the same names:
+A page may contain four kinds of code. They run in their order, in an empty folder, with the same names:
 
-    ```python            examples with `>>>`: the printed result must be the one on the page
-    <!-- python ... -->  code that the reader does not see
-    <!-- 2.303 = x -->   the text contains the number 2.303, and x, rounded to as many digits, must be equal to it
+    ```python              examples with `>>>`: the printed result must be the one on the page
+    ```python              other code, which must run
+    <!-- python ... -->    code that the reader does not see
+    <!-- 2.303 = x -->     the text contains the number 2.303, and x, rounded to as many digits, must be equal to it
+
+Code below a line `<!-- not run: REASON -->` does not run.
 """
 
+import contextlib
 import doctest
+import io
 import re
+import tempfile
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,7 +28,8 @@ from byhand.course.notebooks.release import lesson_source
 
 DOCS = Path(__file__).parent
 CODE = re.compile(
-    r"^```python\n(?P<example>>>> .*?)^```$|^<!-- python\n(?P<hidden>.*?)-->$"
+    r"^<!-- not run: (?P<reason>[^\n]+) -->\n```python\n.*?^```$"
+    r"|^```python\n(?P<example>>>> .*?)^```$|^```python\n(?P<plain>.*?)^```$|^<!-- python\n(?P<hidden>.*?)-->$"
     r"|^<!-- (?P<number>\S+) = (?P<value>[^\n]*) -->$",
     re.DOTALL | re.MULTILINE,
 )
@@ -31,7 +39,7 @@ LINK = re.compile(r"\]\(([^()\s]+)\)")
 
 
 def executed() -> list[Path]:
-    """Return the pages with code that is run: the chapters of the book, and a part of the reference."""
+    """Return the pages with code that is run."""
     return [page for page in sorted(DOCS.rglob("*.md")) if CODE.search(page.read_text("utf-8"))]
 
 
@@ -40,7 +48,8 @@ def failures(page: Path) -> Iterator[str]:
     text = page.read_text("utf-8")
     shown = COMMENT.sub("", text)
     names: dict[str, Any] = {}
-    with threadpool_limits(1):  # the products are small
+    with threadpool_limits(1), tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        # one thread, because the products are small
         for found in CODE.finditer(text):
             line = text.count("\n", 0, found.start())
             if found["example"]:
@@ -49,9 +58,13 @@ def failures(page: Path) -> Iterator[str]:
                 runner.run(parsed, out=messages.append, clear_globs=False)
                 names = parsed.globs
                 yield from messages
-            elif found["hidden"]:
-                exec(found["hidden"], names)
-            else:
+            elif code := found["hidden"] or found["plain"]:
+                try:
+                    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+                        exec(compile(code, f"{page.name}:{line + 1}", "exec"), names)
+                except Exception as error:
+                    yield f"{page}:{line + 1}: {type(error).__name__}: {error}"
+            elif found["number"]:
                 value = rounded(eval(found["value"], names), found["number"])
                 if value != found["number"]:
                     yield f"{page}:{line + 1}: {found['value']} is {value}, the page has {found['number']}"

@@ -42,6 +42,18 @@ def test_an_example_or_a_number_that_differs_is_found(tmp_path):
     assert absent.endswith("4 is not in the text")
 
 
+def test_code_runs_in_an_empty_folder_unless_it_says_why_not(tmp_path):
+    (page := tmp_path / "page.md").write_text(
+        "<!-- python\nimport os\nassert os.listdir() == []\n-->\n"
+        "```python\nopen('a', 'w').close()\nnames = os.listdir()\n```\n"
+        "<!-- not run: there is no such name -->\n```python\nunknown\n```\n<!-- a = names[0] -->\nHere is a.\n\n"
+        "```python\nmissing\n```\n",
+        "utf-8",
+    )
+    (failure,) = pages.failures(page)
+    assert failure.endswith("16: NameError: name 'missing' is not defined")
+
+
 def test_chapters_take_existing_paragraphs_of_the_lessons():
     chapters = [page.read_text("utf-8") for page in pages.DOCS.rglob("*.md")]
     blocks = [block for text in chapters for block in re.findall(r"^```{lesson}\n(.*?)^```$", text, re.M | re.S)]
