@@ -119,6 +119,7 @@ def test_the_commands_of_the_course_that_are_suggested_exist():
         ("Train", "train"),
         ("course nxt", "next"),
         ("test", "eval"),
+        ("report", "eval"),
         ("version", "--version"),
         ("runs rm", "delete"),
         ("data download", "get"),

@@ -32,6 +32,8 @@ def test_commands_and_options_named_in_pages_exist():
     context = click.Context(cli, info_name="byhand")
     for page in PAGES:
         text = page.read_text("utf-8")
+        named = re.findall(r"(?:`|^ {4}|bin/)byhand ([a-z][a-z-]*)(?=[ `\n])", text, re.MULTILINE)
+        wrong += [f"{page}: {name} is no command" for name in named if name not in COMMANDS]
         for name, words in re.findall(r"(?:^|[`\s/])byhand ([a-z][a-z-]*)((?: [^\s`|>#\"]+)*)", text, re.MULTILINE):
             if name not in COMMANDS:
                 continue

@@ -44,6 +44,7 @@ SYNONYMS = {
     "fit": "train",
     "test": "eval",
     "score": "eval",
+    "report": "eval",
     "infer": "predict",
     "classify": "predict",
     "serve": "play",
